@@ -36,8 +36,11 @@ GROUPS = {
     "docker": ("tests/sandbox/test_docker", "tests/serving/test_serving_image"),
     "report": ("tests/serving/report/",),
     "review": ("tests/serving/review/",),
-    # Each has a Ray cluster of about five gigabytes.
-    "trainer": ("tests/rl/test_train_verl", "tests/rl/test_train_async", "tests/rl/test_train_lora"),
+    # Each has a Ray cluster, those of training of about five gigabytes.
+    "trainer": (
+        *("tests/rl/test_train_verl", "tests/rl/test_train_async", "tests/rl/test_train_lora"),
+        "tests/agents/ray/test_ray_runs",
+    ),
 }
 """Units of several files, by the beginnings of their paths."""
 WEAKER = ("sandbox-landlock", "sandbox-limits")
@@ -94,6 +97,16 @@ def pytest_collection_modifyitems(items):
             item.add_marker(mark)
         item.add_marker(pytest.mark.xdist_group(unit))
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Yield a PostgreSQL server."""
+    # Here and not at the top: few tests need a database.
+    from support.postgres_server import PostgresServer
+
+    with PostgresServer() as running:
+        yield running
 
 
 @pytest.hookimpl(wrapper=True)

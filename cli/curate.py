@@ -10,9 +10,20 @@ import typer
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.runs.options import to_toml
+from storm_calm.agents.runs.resume import ClusterPool
+from storm_calm.agents.runs.run_cost import CostLimitError
+from storm_calm.cli.cluster import Address, On, cluster_pool
 from storm_calm.cli.errors import fail, report_errors, warn
+from storm_calm.cli.estimate_display import (
+    EstimateFrom,
+    GpuPrice,
+    Gpus,
+    WantedEstimate,
+    print_estimate,
+    wanted_estimate,
+)
 from storm_calm.cli.options import AsJson, ConfigFile, Display, DryRun, Given, Out, Resume, options_of, read_config
-from storm_calm.cli.run_folder import choose_folder, resumable
+from storm_calm.cli.run_folder import choose_folder, fail_at_limit, resumable
 from storm_calm.env.serialize import to_json
 
 EXAMPLES = (
@@ -28,6 +39,11 @@ def curate(
     config: ConfigFile = None,
     out: Out = None,
     resume: Resume = False,
+    on: On = None,
+    address: Address = None,
+    estimate: EstimateFrom = None,
+    gpus: Gpus = None,
+    gpu_price: GpuPrice = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     display: Display = None,
@@ -40,7 +56,9 @@ def curate(
         if dry_run:
             _print_plan(chosen, folder, as_json=as_json)
         else:
-            _run(chosen, folder, resume=resume, as_json=as_json, display=display)
+            pool = cluster_pool(on, address)
+            wanted = wanted_estimate(estimate, gpus, gpu_price)
+            _run(chosen, folder, resume=resume, pool=pool, wanted=wanted, as_json=as_json, display=display)
 
 
 def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
@@ -57,22 +75,57 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
     typer.echo(tomli_w.dumps(to_toml(config)), nl=False)
 
 
-def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
-    from storm_calm.agents.curation import run_curation
+def _run(
+    config: CurateConfig,
+    out: Path,
+    *,
+    resume: bool,
+    pool: ClusterPool | None,
+    wanted: WantedEstimate | None,
+    as_json: bool,
+    display: Any,
+) -> None:
+    from storm_calm.agents.curation import job_costs, run_curation
+    from storm_calm.agents.curation.records import CURATION_RECORDS, GOLDEN_EPISODES
     from storm_calm.cli.curate_display import print_summary
     from storm_calm.cli.display import LastError, progress_display, usage_words
 
-    command = f"storm curate --out {out} --resume"
+    command = f"storm curate --out {out} --resume{'' if pool is None else pool.options}"
     with resumable(command), progress_display(display) as on_progress:
         last_error = LastError(on_progress)
-        summary = run_curation.curate(config, out, resume=resume, on_progress=last_error, on_warning=warn)
+        stopped: CostLimitError | None = None
+        try:
+            summary = run_curation.curate(
+                config,
+                out,
+                resume=resume,
+                pool=pool,
+                sample=wanted.sample if wanted else None,
+                on_sample=wanted.on_sample if wanted else None,
+                on_progress=last_error,
+                on_warning=warn,
+            )
+        except CostLimitError as limit:
+            if limit.result is None:
+                raise
+            stopped, summary = limit, limit.result
+    found = None
+    if wanted is not None and stopped is None:
+        costs = job_costs.read_job_costs(config, out, wanted.keys)
+        found = wanted.estimate(costs, workers=config.workers, priced=config.has_prices)
     if as_json:
-        typer.echo(json.dumps(to_json(summary), indent=2))
+        typer.echo(json.dumps(to_json(summary if found is None else found), indent=2))
+    elif found is not None:
+        print_estimate(found, noun="problems")
+        typer.echo(f"\nTheir records are in {out}. Run the rest with: {command}")
     else:
         print_summary(summary)
         if last_error.usage is not None and last_error.usage.price is not None:
             typer.echo(usage_words(last_error.usage))
-        typer.echo(f"\n{out}: golden.jsonl has the golden trajectories, episodes.jsonl has all")
+        golden, every = GOLDEN_EPISODES.stored_name(out), CURATION_RECORDS.stored_name(out)
+        typer.echo(f"\n{out}: {golden} has the golden trajectories, {every} has all")
+    if stopped is not None:
+        fail_at_limit(stopped, command)
     if summary.errors:
         fail(
             f"{summary.errors} problems are not done because the reasoner or the intervener failed: "

@@ -13,9 +13,21 @@ from storm_calm.agents.evaluation.by_release import release_files
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
 from storm_calm.agents.evaluation.results import results_to_json
 from storm_calm.agents.runs.options import to_toml
+from storm_calm.agents.runs.resume import ClusterPool
+from storm_calm.agents.runs.run_cost import CostLimitError
+from storm_calm.cli.cluster import Address, On, cluster_pool
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.estimate_display import (
+    EstimateFrom,
+    GpuPrice,
+    Gpus,
+    WantedEstimate,
+    print_estimate,
+    wanted_estimate,
+)
 from storm_calm.cli.options import AsJson, ConfigFile, Display, DryRun, Given, Out, Resume, options_of, read_config
-from storm_calm.cli.run_folder import choose_folder, resumable
+from storm_calm.cli.run_folder import choose_folder, fail_at_limit, resumable
+from storm_calm.env.serialize import to_json
 
 EXAMPLES = (
     "Examples:\n\nstorm eval --families all --limit 20 --samples 4 --seed 7 --out runs/eval\n\n"
@@ -32,6 +44,11 @@ def evaluate(
     config: ConfigFile = None,
     out: Out = None,
     resume: Resume = False,
+    on: On = None,
+    address: Address = None,
+    estimate: EstimateFrom = None,
+    gpus: Gpus = None,
+    gpu_price: GpuPrice = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     display: Display = None,
@@ -43,7 +60,9 @@ def evaluate(
         if dry_run:
             _print_plan(chosen, folder, as_json=as_json)
         else:
-            _run(chosen, folder, resume=resume, as_json=as_json, display=display)
+            pool = cluster_pool(on, address)
+            wanted = wanted_estimate(estimate, gpus, gpu_price)
+            _run(chosen, folder, resume=resume, pool=pool, wanted=wanted, as_json=as_json, display=display)
 
 
 def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
@@ -82,22 +101,55 @@ def _origin(published: bool | None) -> str:
     return "" if published is None else " (as published)" if published else " (not a known published file)"
 
 
-def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
-    from storm_calm.agents.evaluation import run_evaluation
+def _run(
+    config: EvalConfig,
+    out: Path,
+    *,
+    resume: bool,
+    pool: ClusterPool | None,
+    wanted: WantedEstimate | None,
+    as_json: bool,
+    display: Any,
+) -> None:
+    from storm_calm.agents.evaluation import job_costs, run_evaluation
+    from storm_calm.agents.evaluation.samples import EVALUATION_SAMPLES
     from storm_calm.cli.display import LastError, progress_display, usage_words
     from storm_calm.cli.eval_display import print_results
 
-    command = f"storm eval --out {out} --resume"
+    command = f"storm eval --out {out} --resume{'' if pool is None else pool.options}"
     with resumable(command), progress_display(display) as on_progress:
         last_error = LastError(on_progress)
-        results = run_evaluation.evaluate(config, out, resume=resume, on_progress=last_error)
+        stopped: CostLimitError | None = None
+        try:
+            results = run_evaluation.evaluate(
+                config,
+                out,
+                resume=resume,
+                pool=pool,
+                sample=wanted.sample if wanted else None,
+                on_sample=wanted.on_sample if wanted else None,
+                on_progress=last_error,
+            )
+        except CostLimitError as limit:
+            if limit.result is None:
+                raise
+            stopped, results = limit, limit.result
+    found = None
+    if wanted is not None and stopped is None:
+        costs = job_costs.read_job_costs(config, out, wanted.keys)
+        found = wanted.estimate(costs, workers=config.workers, priced=config.has_prices)
     if as_json:
-        typer.echo(json.dumps(results_to_json(results), indent=2))
+        typer.echo(json.dumps(results_to_json(results) if found is None else to_json(found), indent=2))
+    elif found is not None:
+        print_estimate(found, noun="trajectories")
+        typer.echo(f"\nTheir records are in {out}. Run the rest with: {command}")
     else:
         print_results(results)
         if last_error.usage is not None and last_error.usage.price is not None:
             typer.echo(usage_words(last_error.usage))
-        typer.echo(f"\n{out}: figures in results.json, trajectories in samples.jsonl")
+        typer.echo(f"\n{out}: figures in results.json, trajectories in {EVALUATION_SAMPLES.stored_name(out)}")
+    if stopped is not None:
+        fail_at_limit(stopped, command)
     if missing := results.errors + results.infrastructure + results.checker_failures:
         causes = {
             "the reasoner": results.errors,

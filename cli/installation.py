@@ -22,6 +22,7 @@ from packaging.requirements import Requirement
 PROJECT = "storm-calm"
 EXTRAS = {
     "serve": "storm serve, storm review, storm view --serve",
+    "postgres": "storm serve --database",
     "mcp": "storm mcp",
     "export": "Parquet files",
     "hub": "test sets from the Hub",

@@ -25,8 +25,10 @@ def merge(
 ) -> None:
     """Merge all shards of a curation or an evaluation into the run folder that one process would have written."""
     with report_errors():
+        from storm_calm.agents.curation.records import CURATION_RECORDS, GOLDEN_EPISODES
         from storm_calm.agents.curation.summary import Summary
         from storm_calm.agents.evaluation.results import results_to_json
+        from storm_calm.agents.evaluation.samples import EVALUATION_SAMPLES
         from storm_calm.agents.merge.merge_shards import merge_shards
 
         try:
@@ -36,7 +38,8 @@ def merge(
     if isinstance(merged, Summary):
         from storm_calm.cli.curate_display import print_summary
 
-        command, files = "storm curate", "golden.jsonl has the golden trajectories, episodes.jsonl has all"
+        golden, every = GOLDEN_EPISODES.stored_name(out), CURATION_RECORDS.stored_name(out)
+        command, files = "storm curate", f"{golden} has the golden trajectories, {every} has all"
         failed = sum(merged.discarded.get(reason, 0) for reason in ("infrastructure", "checker"))
         data = to_json(merged)
         if not as_json:
@@ -44,7 +47,7 @@ def merge(
     else:
         from storm_calm.cli.eval_display import print_results
 
-        command, files = "storm eval", "figures in results.json, trajectories in samples.jsonl"
+        command, files = "storm eval", f"figures in results.json, trajectories in {EVALUATION_SAMPLES.stored_name(out)}"
         failed = merged.infrastructure + merged.checker_failures
         data = results_to_json(merged)
         if not as_json:

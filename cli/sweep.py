@@ -32,7 +32,9 @@ def run_studies(
     out: Annotated[Path, option("DIR", "Folder of all stages and the page; finished stages are reused.")] = OUT,
     studies: Annotated[
         str | None,
-        option("NAME,...", "Studies: hints, before_hints, flawed, golden, rollouts, executions, rewards. Default: all."),
+        option(
+            "NAME,...", "Studies: hints, before_hints, flawed, golden, rollouts, executions, rewards. Default: all."
+        ),
     ] = None,
     seeds: Annotated[str, option("S,...", "Seeds, run one after another.")] = "0",
     quick: Annotated[bool, flag("--quick", "Tiny sizes, few points: test that everything runs.")] = False,

@@ -57,6 +57,8 @@ def check_endpoint(
         raise ValueError(
             f"--reasoner: {spec!r} is not the URL of a server. Examples: http://localhost:8000/v1, chat:URL"
         )
+    if "," in url:
+        raise ValueError(f"--reasoner: {spec!r} has several servers; check one at a time")
     started = perf_counter()
     try:
         reasoner = _open(spec, model, tokenizer)

@@ -33,6 +33,12 @@ def open_checkpoints(path: Path) -> Iterator[SqliteSaver]:
         yield SqliteSaver(connection)
 
 
+def stored_threads(checkpoints: SqliteSaver) -> list[str]:
+    """Return the trajectories that have checkpoints."""
+    checkpoints.setup()
+    return [thread for (thread,) in checkpoints.conn.execute("SELECT DISTINCT thread_id FROM checkpoints")]
+
+
 def run_graph(graph: CompiledStateGraph, *, thread: str, question: Mapping[str, Any]) -> dict[str, Any]:
     """Return the final state of a trajectory: start it with `question`, resume it, or read it if it has finished."""
     config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": MAX_STEPS}

@@ -68,7 +68,7 @@ class RaySandbox(RemoteSandbox):
         """
         self._ends = contextlib.ExitStack()
         try:
-            self._ends.enter_context(_connection(address))
+            self._ends.enter_context(connected(address))
             self.cluster = Cluster(
                 workers, {"minimum_isolation": minimum_isolation, "isolation": isolation, "limits": limits}
             )
@@ -103,7 +103,7 @@ _connections = 0  # number of sandboxes that use the connection made here
 
 
 @contextlib.contextmanager
-def _connection(address: str | None) -> Iterator[None]:
+def connected(address: str | None) -> Iterator[None]:
     """Connect to Ray, unless this process is connected. The last sandbox that uses the connection ends it."""
     global _connections
     with _connecting:

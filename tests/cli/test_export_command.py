@@ -142,7 +142,7 @@ def test_drop_rejected_needs_a_review_of_the_same_run(storm, hinted):
     for_grpo = storm("export", hinted, "--format", "verl-rl", "--drop-rejected")
     assert "verl-rl has only prompts; leave out --drop-rejected" in for_grpo.stderr
     episodes = hinted / "episodes.jsonl"
-    episodes.write_text(episodes.read_text().replace("Let me work it out by hand", "I do it by hand"))
+    episodes.write_text(episodes.read_text().replace("Let me work it out by hand", "Let me work it out by mind"))
     anew = storm("export", hinted, "--format", "messages", "--drop-rejected")
     assert "has changed, so the run was curated again" in anew.stderr
     assert {one.exit_code for one in (none, begun, for_grpo, anew)} == {2}

@@ -153,7 +153,13 @@ def build_image(client: docker.DockerClient) -> str:
 def build_serving_image(client: docker.DockerClient) -> str:
     """Build `docker/Dockerfile.serving` in the same way. Return its name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = ["pip", "hatchling", *project["dependencies"], *project["optional-dependencies"]["serve"]]
+    wanted = [
+        "pip",
+        "hatchling",
+        *project["dependencies"],
+        *project["optional-dependencies"]["serve"],
+        *project["optional-dependencies"]["postgres"],
+    ]
     rooms = ("agents", "cli", "env", "rl", "sandbox", "serving", "storm_calm", "models/nano/base", "models/nano/storm")
     files = ("pyproject.toml", "README.md", "LICENSE", *rooms)
     _build(client, _SERVING, files, _base(client, wanted), SERVING_IMAGE)
@@ -194,7 +200,7 @@ def _base(client: docker.DockerClient, wanted: list[str]) -> str:
         client.images.get(name)
     except ImageNotFound:
         path = os.pathsep.join([_BIN, "/usr/local/bin", "/usr/bin", "/bin"])
-        with _reading_of(lambda tar: _Tree(tar).add_python(distributions)) as blocks:
+        with reading_of(lambda tar: Tree(tar).add_python(distributions)) as blocks:
             client.api.import_image_from_stream(
                 blocks, repository=_BASE, tag=name.rpartition(":")[2], changes=[f"ENV PATH={path}"]
             )
@@ -202,7 +208,7 @@ def _base(client: docker.DockerClient, wanted: list[str]) -> str:
 
 
 @contextlib.contextmanager
-def _reading_of(fill: Callable[[tarfile.TarFile], None]) -> Iterator[Iterator[bytes]]:
+def reading_of(fill: Callable[[tarfile.TarFile], None]) -> Iterator[Iterator[bytes]]:
     """Yield the bytes of a tar archive while `fill` is still adding files."""
     reader, writer = os.pipe()
 
@@ -217,18 +223,23 @@ def _reading_of(fill: Callable[[tarfile.TarFile], None]) -> Iterator[Iterator[by
 
 
 def _distributions(wanted: list[str]) -> list[Distribution]:
-    """Return the wanted installed distributions and all their dependencies."""
-    waiting = list(wanted)
+    """Return the wanted installed distributions with their extras, and all their dependencies."""
+    waiting = [(Requirement(line), "") for line in wanted]
     found: dict[str, Distribution] = {}
+    done: set[tuple[str, str]] = set()
     while waiting:
-        needed = Requirement(waiting.pop())
-        if needed.name not in found and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
-            found[needed.name] = distribution(needed.name)
-            waiting += found[needed.name].requires or []
+        needed, extra = waiting.pop()
+        if needed.marker is not None and not needed.marker.evaluate({"extra": extra}):
+            continue
+        for kind in ("", *needed.extras):
+            if (needed.name, kind) not in done:
+                done.add((needed.name, kind))
+                found[needed.name] = distribution(needed.name)
+                waiting += [(Requirement(line), kind) for line in found[needed.name].requires or []]
     return [found[name] for name in sorted(found)]
 
 
-class _Tree:
+class Tree:
     """Files of this machine, added to a tar archive at their own paths, with links and parent folders."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
@@ -254,13 +265,17 @@ class _Tree:
                     self.add(path)
         binaries = [os.path.realpath(sys.executable), "/bin/sh"]
         binaries += [path for path in self._added if re.search(r"\.so(\.\d+)*$", path)]
+        self.add_libraries(binaries)
+        for folder in ("proc", "sys", "dev"):
+            self.add_missing_folder(f"/{folder}")
+        self.add_missing_folder("/tmp", mode=0o1777)
+
+    def add_libraries(self, binaries: list[str]) -> None:
+        """Add every shared library that the binaries need."""
         for line in subprocess.run(["ldd", *binaries], capture_output=True, text=True, check=False).stdout.splitlines():
             found = re.search(r"(?:=> |^\s+)(/\S+) \(", line)
             if found:
                 self.add(os.path.normpath(found[1]))
-        for folder in ("proc", "sys", "dev"):
-            self.add_missing_folder(f"/{folder}")
-        self.add_missing_folder("/tmp", mode=0o1777)
 
     def add_folder(self, folder: str) -> None:
         """Add a folder of the standard library, without the parts that no program needs."""

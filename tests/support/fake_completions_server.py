@@ -13,16 +13,16 @@ class FakeCompletionsServer:
 
     fault: an HTTP status, "cut" for streams that break off in the middle, "long" for the error of a prompt that is too
         long, or None.
-    pause: seconds before each reply. piece: characters of an event.
+    pause: seconds before each reply. piece: characters of an event. port: to listen at; 0 for a free one.
     """
 
-    def __init__(self, role, *, fault=None, pause=0.0, piece=1_000_000):
+    def __init__(self, role, *, fault=None, pause=0.0, piece=1_000_000, port=0):
         self.role, self.fault, self.pause, self.piece = role, fault, pause, piece
         self.asked = []
         """The bodies of all requests."""
         self.sent = 0
         """Characters of all replies that the client took."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

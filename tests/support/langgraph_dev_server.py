@@ -14,20 +14,27 @@ HOUSE = Path(__file__).resolve().parents[2]
 QUIET = {"LANGGRAPH_NO_VERSION_CHECK": "1", "LANGGRAPH_CLI_NO_ANALYTICS": "1"}
 
 
-def configured(folder):
-    """Write the project's configuration into `folder`, where the server also stores its threads."""
+def configured(folder, checkpointer=None):
+    """Write the project's configuration into `folder`, where the server also stores its threads.
+
+    checkpointer: the path of a function that opens another store of checkpoints.
+    """
     config = json.loads((HOUSE / "langgraph.json").read_text())
     graphs = {name: str(HOUSE / path) for name, path in config["graphs"].items()}
     http = {**config["http"], "app": str(HOUSE / config["http"]["app"])}
     file = folder / "langgraph.json"
-    file.write_text(json.dumps({**config, "dependencies": [str(HOUSE)], "graphs": graphs, "http": http}))
+    more = {"checkpointer": {"path": str(HOUSE / checkpointer)}} if checkpointer else {}
+    file.write_text(json.dumps({**config, "dependencies": [str(HOUSE)], "graphs": graphs, "http": http, **more}))
     return file
 
 
 class DevServer:
-    """A server in its own process. log: a file for its output. environment: additional environment variables."""
+    """A server in its own process.
 
-    def __init__(self, log, **environment):
+    log: a file for its output. checkpointer: as above. environment: additional environment variables.
+    """
+
+    def __init__(self, log, checkpointer=None, **environment):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -37,7 +44,7 @@ class DevServer:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"),
-                    *("--config", str(configured(log.parent)), "--port", str(port)),
+                    *("--config", str(configured(log.parent, checkpointer)), "--port", str(port)),
                 ],
                 cwd=log.parent,
                 env={**kept, **QUIET, **environment},
@@ -58,6 +65,11 @@ class DevServer:
 
     def __exit__(self, *error):
         self.stop()
+
+    def kill(self):
+        """End it as a crash does."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self):
         """Stop it as Ctrl-C does. Return its output."""

@@ -5,6 +5,8 @@ import json
 MEASURED = {
     *("at_seconds", "seconds", "wall_seconds", "cpu_seconds", "generation_seconds", "execution_seconds"),
     "peak_memory_mb",
+    # A problem that was interrupted counts its tokens from its checkpoint.
+    "reasoner_usage",
 }
 
 

@@ -6,15 +6,15 @@ import threading
 import uvicorn
 
 from storm_calm.serving.report import open_run
-from storm_calm.serving.report.live_server import LiveIndex, create_app
+from storm_calm.serving.report.live_server import opened_app
 
 
 class Served:
     """A server of a folder's report on a free port, in a thread."""
 
     def __init__(self, folder):
-        run = open_run(folder)
-        settings = uvicorn.Config(create_app(run, LiveIndex(run)), lifespan="off", log_config=None)
+        self._app = opened_app(open_run(folder))
+        settings = uvicorn.Config(self._app.__enter__(), lifespan="off", log_config=None)
         self._server = uvicorn.Server(settings)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
@@ -28,3 +28,4 @@ class Served:
         self._server.should_exit = True
         self._thread.join(60)
         self._socket.close()
+        self._app.__exit__(None, None, None)

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from storm_calm.agents.runs.database_url import read_database_url
 from storm_calm.serving.api.app import create_app, open_agent
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.metrics import Metrics
@@ -13,7 +14,9 @@ class RunningServer(ServerThread):
 
     path = "/v1"
 
-    def __init__(self, *reasoner, keys=None, **config):
+    def __init__(self, *reasoner, keys=None, database=None, **config):
+        """database: the URL of one that is shared with other servers."""
+        self._database = read_database_url(database, "database") if database else None
         # Scripted models answer without programs, at which the guard would intervene.
         config = {"guard": False, "minimum_isolation": "limits"} | config
         super().__init__(ServeConfig(reasoner=reasoner or ("nano",), **config), keys)
@@ -26,7 +29,7 @@ class RunningServer(ServerThread):
     @contextlib.asynccontextmanager
     async def opened(self):
         metrics = Metrics()
-        async with open_agent(self.config, metrics) as self.agent:
+        async with open_agent(self.config, metrics, database=self._database) as self.agent:
             self.app = create_app(self.config, keys=self._keys, metrics=metrics)
             self.app.state.agent = self.agent
             yield self.app

@@ -16,6 +16,10 @@ class ScriptedChatServer:
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
+    def status(self, body):
+        """Return the status of the reply."""
+        return 200
+
     def answer(self, path, body):
         """Return the text of the reply, an event stream if the body asks for one."""
         raise NotImplementedError
@@ -46,6 +50,10 @@ class ScriptedChatServer:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 model.asked.append(body)
+                if (status := model.status(body)) != 200:
+                    self.send_response(status)
+                    self.end_headers()
+                    return
                 kind = "text/event-stream" if body.get("stream") else "application/json"
                 self.reply(kind, model.answer(self.path, body))
 

@@ -36,6 +36,8 @@ class ScriptedServer:
         self.replies: list[Reply] = []
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
+        self.pages: dict[str, str] = {}
+        """Texts of further pages, by path."""
         self.keys: list[str | None] = []
         self.owner, self.root = owner, root
         self.models = models
@@ -85,6 +87,11 @@ class ScriptedServer:
                     common = {"object": "model", "created": 1, "owned_by": server.owner, "max_model_len": 4096}
                     models = [{"id": name, **common, "root": server.root or name} for name in server.models]
                     self.send_json(200, {"object": "list", "data": models})
+                elif self.path in server.pages:
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(server.pages[self.path].encode())
+                    self.close_connection = True
                 elif self.path != "/v1/models":
                     self.send_json(404, {"error": {"message": "Not Found"}})
 

@@ -102,7 +102,7 @@ def test_a_changed_run_does_not_match_its_sample(run):
     kept = sample_file(run).read_bytes()
     records = (run / "episodes.jsonl").read_text()
     for changed in (
-        records.replace("Let me work it out by hand", "I do it by hand"),
+        records.replace("Let me work it out by hand", "Let me find it out by hand"),
         "".join(line for line in records.splitlines(keepends=True) if "workshop-9" not in line),
     ):
         (run / "episodes.jsonl").write_text(changed)
@@ -139,8 +139,8 @@ def test_an_invalid_sample_file_is_an_error_and_kept(run, text, fault):
         (lambda run: (run / "episodes.jsonl").unlink(), "first: contains no curation, episodes.jsonl is missing"),
         (lambda run: (run / "config.toml").write_text("= 1"), r"config.toml: not TOML"),
         (
-            lambda run: (run / "episodes.jsonl").write_text('{"id": "a"}\n'),
-            'episodes.jsonl:1: not a record of a curation: "episode" is missing',
+            lambda run: (run / "episodes.jsonl").write_text('{"format_version": 1, "id": "a"}\n'),
+            'episodes.jsonl:1: not a record of this curation: "seed" is missing',
         ),
     ],
 )
