@@ -40,7 +40,7 @@ function histogram(bins, caption, axis) {
         el(
           "li",
           { title: `${bin.label}: ${whole(bin.value)}` },
-          el("b", {}, bin.value ? whole(bin.value) : ""),
+          el("b", {}, bin.value ? compact(bin.value) : ""),
           el("i", { share: bin.value / most, "aria-hidden": "true" }),
           el("span", { class: "hidden" }, `${bin.label}: ${bin.value}`),
           el("small", { "aria-hidden": "true" }, bin.tick || ""),

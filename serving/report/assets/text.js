@@ -27,6 +27,9 @@ function el(tag, attributes, ...children) {
 const by = (id) => document.getElementById(id);
 const words = (name) => String(name).replaceAll("_", " ");
 const whole = (number) => Math.round(number).toLocaleString("en-US");
+// For narrow columns: 6,250 is 6.3K.
+const compact = (number) =>
+  number.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: number < 10000 ? 1 : 0 });
 const percent = (part, all, digits = 0) => (all ? `${((100 * part) / all).toFixed(digits)}\u00a0%` : "–");
 const plural = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`;
 
