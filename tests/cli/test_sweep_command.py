@@ -90,7 +90,10 @@ def test_a_failed_stage_is_reported_and_the_others_are_done(storm, stubs, tmp_pa
 def test_bad_usage_is_a_one_line_error(storm, tmp_path):
     swept(tmp_path / "out", studies=("golden",))
     for arguments, message in [
-        (("--studies", "hint"), "unknown study 'hint'; known: hints, before_hints, flawed, golden, rollouts, executions, rewards"),
+        (
+            ("--studies", "hint"),
+            "unknown study 'hint'; known: hints, before_hints, flawed, golden, rollouts, executions, rewards",
+        ),
         (("--seeds", "1,x"), "seed 'x' is not a whole number of at least 0; example: --seeds 0,1,2"),
         (("--grpo-steps", 0), "--grpo-steps: 0 is not a whole number of at least 1"),
         (("--out", "out"), "out: made with other settings (heldout: 120 -> 240); choose another --out"),
