@@ -40,7 +40,7 @@ def dataset_card(
         if evaluation
         else "Trajectories of a curation of optimization problems, with the hints of an intervener"
     )
-    lines = [*header, "", f"# {name}", "", f"{what}, made with [storm-calm](https://pypi.org/project/storm-calm/).", ""]
+    lines = [*header, "", f"# {name}", "", f"{what}, made with storm-calm.", ""]
     shown = [(key, figures[key]) for key in FIGURES if isinstance(figures.get(key), int | float)]
     lines += _table("Figure", shown)
     lines += _table("Setting", [(key, _setting(key, settings[key])) for key in SETTINGS if settings.get(key)])
