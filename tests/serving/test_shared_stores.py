@@ -192,3 +192,24 @@ def test_an_answer_of_a_dead_server_fails(ana, pair, database):
 def test_readiness_reports_the_database(pair):
     for live in pair:
         assert httpx.get(live.url.removesuffix("/v1") + "/ready").json()["checks"]["database"] is True
+
+
+@pytest.mark.parametrize("id", ["resp_%00", "resp_%ED%A0%80", "file-%00"])
+def test_an_id_that_the_database_cannot_store_is_not_found(pair, id):
+    kind = "files" if id.startswith("file") else "responses"
+    answer = httpx.get(f"{pair[0].url}/{kind}/{id}", headers={"Authorization": f"Bearer {ANA}"})
+    assert answer.status_code in (400, 404)
+    previous = {"model": "storm", "input": SHOP, "previous_response_id": "resp_\x00"}
+    answer = httpx.post(f"{pair[0].url}/responses", json=previous, headers={"Authorization": f"Bearer {ANA}"})
+    assert answer.status_code in (400, 404)
+
+
+def test_a_file_name_with_a_zero_byte_is_an_error_of_the_request(pair):
+    upload = {"file": ("a\x00b.csv", b"1,2")}
+    headers = {"Authorization": f"Bearer {ANA}"}
+    answer = httpx.post(f"{pair[0].url}/files", files=upload, data={"purpose": "user_data"}, headers=headers)
+    assert answer.status_code in (200, 400)
+    answer = httpx.post(
+        f"{pair[0].url}/files", files={"file": ("a.csv", b"1")}, data={"purpose": "u\x00"}, headers=headers
+    )
+    assert answer.status_code in (200, 400)
